@@ -78,7 +78,7 @@ fn a_structure_is_no_part_of_the_datastore_and_has_a_struct() {
     there_and_back(&Letter { body, stamp: Some(Stamp::Small), ..Letter::new("me") });
 }
 
-static STRUCTURES: Schema = Schema { modules: &[&structures::MODULE] };
+static STRUCTURES: Schema = Schema { modules: &[&structures::MODULE], added: &[] };
 
 /// What is wrong with a letter as a document.
 fn faults_of_letter(json: &str) -> Vec<Error> {
@@ -333,5 +333,43 @@ fn cases_of_other_modules_are_tables_too() {
     ];
     for node in modules.iter().flat_map(|m| m.children) {
         agrees(node);
+    }
+}
+
+#[test]
+fn the_text_of_a_module_without_a_revision_is_the_implemented_or_the_newest_one() {
+    use cases::revisions::{revisions, words_2020_01_01 as old, words_2022_02_02 as new};
+    static MODULES: [&Module; 3] = [&revisions::MODULE, &old::MODULE, &new::MODULE];
+    let schema = Schema { modules: &MODULES, added: &[] };
+    let text = |name, revision| schema.source(name, revision);
+    assert_eq!(text("words", Some("2020-01-01")), Some(old::MODULE.source));
+    assert_eq!(text("words", None), Some(new::MODULE.source));
+    assert_eq!(text("revisions-part", None), Some(revisions::MODULE.submodules[0].source));
+    assert_eq!((text("words", Some("2021-01-01")), text("nothing", None)), (None, None));
+
+    static IMPLEMENTED: Module = implemented(&old::MODULE);
+    static OTHERS: [&Module; 2] = [&IMPLEMENTED, &new::MODULE];
+    let schema = Schema { modules: &OTHERS, added: &[] };
+    assert_eq!(schema.source("words", None), Some(old::MODULE.source));
+}
+
+/// The module as one that is implemented.
+const fn implemented(module: &Module) -> Module {
+    Module {
+        name: module.name,
+        revision: module.revision,
+        namespace: module.namespace,
+        prefix: module.prefix,
+        conformance: Conformance::Implement,
+        features: module.features,
+        deviations: module.deviations,
+        submodules: module.submodules,
+        source: module.source,
+        children: module.children,
+        data: module.data,
+        rpcs: module.rpcs,
+        notifications: module.notifications,
+        identities: module.identities,
+        annotations: module.annotations,
     }
 }

@@ -1,4 +1,4 @@
-//! What a `build.rs` needs: the files go to `OUT_DIR`, and cargo hears of errors. It compiles
+//! What a `build.rs` needs: the files go to `OUT_DIR`, and cargo hears of errors and warnings. It compiles
 //! nothing itself.
 
 use std::path::{Path, PathBuf};
@@ -25,7 +25,9 @@ impl Compiler {
     fn write(self, out_dir: &Path, name: &str) -> Result<()> {
         let folder = out_dir.join(name);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        for (file, text) in self.out_dir(&folder).compile()? {
+        let (files, warnings) = self.out_dir(&folder).compile_with_warnings()?;
+        warnings.iter().for_each(|warning| println!("cargo::warning={warning}"));
+        for (file, text) in files {
             let path = folder.join(file);
             std::fs::write(&path, text).map_err(Error::io(&path))?;
         }

@@ -179,13 +179,22 @@ impl Context {
         String::from_utf8(printed).ok().filter(|_| outcome == ffi::LY_ERR::LY_SUCCESS)
     }
 
-    /// What libyang complained of in the last call that failed.
+    /// What libyang has refused.
     pub fn complaints(&self) -> Vec<Complaint> {
+        self.said(ffi::LY_LOG_LEVEL::LY_LLERR)
+    }
+
+    /// What libyang has accepted and wonders about.
+    pub fn doubts(&self) -> Vec<Complaint> {
+        self.said(ffi::LY_LOG_LEVEL::LY_LLWRN)
+    }
+
+    fn said(&self, level: ffi::LY_LOG_LEVEL::Type) -> Vec<Complaint> {
         let mut found = Vec::new();
         // SAFETY: the context is alive; the list of errors stays until the next call into it.
         let mut item = unsafe { ffi::ly_err_first(self.raw).as_ref() };
         while let Some(error) = item {
-            if error.level == ffi::LY_LOG_LEVEL::LY_LLERR {
+            if error.level == level {
                 // SAFETY: messages and paths are NUL-terminated or null.
                 let (message, path) = unsafe { (text(error.msg), text(error.schema_path)) };
                 found.push(Complaint { message, path, line: error.line });

@@ -44,6 +44,8 @@ pub struct Module {
     pub prefix: String,
     /// Implemented, or only imported.
     pub implemented: bool,
+    /// Whether a program's own code is written for it, as `modules.toml` says: then no other module changes its structs.
+    pub program: bool,
     /// The supported features.
     pub features: Vec<String>,
     /// Names of the modules that deviate it.
@@ -417,6 +419,20 @@ impl Schema {
     /// All module ids.
     pub fn module_ids(&self) -> impl Iterator<Item = ModuleId> + use<> {
         (0..self.modules.len()).map(ModuleId)
+    }
+
+    /// Whether the module is implemented beside those of a program, whose code knows nothing of it.
+    pub fn is_added(&self, id: ModuleId) -> bool {
+        let module = self.module(id);
+        module.implemented && !module.program && self.modules.iter().any(|m| m.program)
+    }
+
+    /// The children that are fields of the struct of the node: not what other modules add to one of the program's.
+    pub fn fields(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let node = self.node(id);
+        let fixed = self.module(node.module).program;
+        let is_field = move |child: &NodeId| !fixed || self.module(self.node(*child).module).program;
+        node.data.iter().copied().filter(is_field)
     }
 
     /// The nearest ancestor that is no choice or case; inputs and outputs count.

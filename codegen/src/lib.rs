@@ -1,7 +1,7 @@
 //! Compiles YANG modules into Rust: schema tables, and typed structs with conversions.
 //!
 //! ```text
-//! load     yang/ -> libyang context        (which modules, which features)
+//! load     yang/ -> libyang context        (which modules, which features; what libyang lets pass)
 //! resolve  libyang -> intermediate form    (all reading of libyang's structs)
 //! link     leafref targets, types shared, what each condition reads
 //! names    all Rust names, settled once
@@ -56,8 +56,11 @@ pub mod load;
 mod names;
 mod policy;
 mod posix;
+mod program;
 mod reads;
+mod refer;
 mod resolve;
+mod rules;
 mod sid;
 mod source;
 
@@ -70,6 +73,7 @@ pub mod xpath;
 
 use std::path::{Path, PathBuf};
 
+pub use emit::File;
 pub use error::{Diagnostic, Error, Result};
 
 /// Compiles a folder of YANG modules.
@@ -124,10 +128,19 @@ impl Compiler {
     ///
     /// # Errors
     /// A file cannot be read, or the modules cannot be compiled; the error says where and why.
-    pub fn compile(&self) -> Result<Vec<(String, String)>> {
+    pub fn compile(&self) -> Result<Vec<File>> {
+        self.compile_with_warnings().map(|(files, _)| files)
+    }
+
+    /// As [`Self::compile`], with what is allowed and most likely not meant, such as a condition that names a node that
+    /// no module has.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn compile_with_warnings(&self) -> Result<(Vec<File>, Vec<Diagnostic>)> {
         let yang_dir = absolute(&self.yang_dir)?;
         let out_dir = absolute(&self.out_dir)?;
-        let (schema, _) = self.resolve()?;
+        let (schema, loaded) = self.resolve()?;
         if schema.modules.is_empty() {
             let rule = "no module is implemented; put one into the folder, or name one of \"standard/\" in \
                         \"modules.toml\""
@@ -148,7 +161,7 @@ impl Compiler {
             out_dir: &out_dir,
             root,
         };
-        Ok(emitter.files())
+        Ok((emitter.files(), loaded.warnings()))
     }
 
     /// The intermediate form, and libyang with the same modules: for tests of the runtime on
@@ -160,6 +173,7 @@ impl Compiler {
     pub fn resolve(&self) -> Result<(ir::Schema, load::Loaded)> {
         let loaded = load::Loaded::new(&absolute(&self.yang_dir)?)?;
         let (mut schema, raw_types) = resolve::resolve(&loaded)?;
+        loaded.check_defaults(&schema)?;
         link::link(&mut schema, raw_types)?;
         sid::assign(&mut schema)?;
         Ok((schema, loaded))

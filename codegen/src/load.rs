@@ -7,11 +7,14 @@ use std::rc::Rc;
 
 use yang5::ffi;
 
-use crate::complain::diagnostics;
+use crate::complain::{diagnostics, warnings};
 use crate::context::{Context, Module};
-use crate::error::{Error, Result};
-use crate::ir::Text;
+use crate::error::{Diagnostic, Error, Result};
+use crate::ir::{Schema, Text};
 use crate::policy::Policy;
+use crate::program;
+use crate::refer::referred;
+use crate::rules;
 use crate::source::{Source, Sources};
 
 /// The file that says what is implemented, and which features are supported.
@@ -24,6 +27,9 @@ pub struct Loaded {
     sources: Rc<Sources>,
     policy: Policy,
     policy_path: PathBuf,
+    yang_dir: PathBuf,
+    /// Those of the policy's `import` that nothing implements.
+    imported: BTreeSet<String>,
     /// Name and revision of the modules that libyang has in itself.
     built_in: Vec<(String, String)>,
 }
@@ -39,9 +45,25 @@ impl Loaded {
         let policy = Policy::read(&policy_path)?;
         let context = Context::new(Rc::clone(&sources))?;
         let built_in = context.modules().map(|m| (m.name, m.revision)).collect();
-        let loaded = Loaded { context, sources, policy, policy_path, built_in };
-        loaded.load()?;
+        let imported = BTreeSet::new();
+        let mut loaded = Loaded {
+            context,
+            sources,
+            policy,
+            policy_path,
+            yang_dir: yang_dir.to_owned(),
+            imported,
+            built_in,
+        };
+        loaded.imported = loaded.load()?;
         Ok(loaded)
+    }
+
+    /// What is accepted and most likely not meant.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let mut found = self.sources.unused();
+        found.extend(warnings(self.context.doubts(), &self.sources));
+        found
     }
 
     /// The context, for reading.
@@ -54,9 +76,17 @@ impl Loaded {
         self.policy.implement.iter().any(|(listed, _)| listed == name)
     }
 
-    /// Whether the module is to be imported alone; who puts its file beside `standard/` wants more.
+    /// Whether a program's own code is written for the module.
+    pub fn is_program(&self, name: &str) -> bool {
+        let folders = || self.policy.program.iter().filter(|p| p.ends_with('/'));
+        let is_in = |s: &Source| folders().any(|folder| s.path.starts_with(self.yang_dir.join(folder)));
+        self.policy.program.iter().any(|listed| listed == name)
+            || self.sources.iter().any(|s| s.name == name && is_in(s))
+    }
+
+    /// Whether the module is to be imported alone: `modules.toml` says so, and no other module wants more.
     pub fn is_imported(&self, name: &str) -> bool {
-        !self.is_own(name) && self.policy.import.iter().any(|imported| imported == name)
+        self.imported.contains(name)
     }
 
     /// Whether the module stands outside of `standard/`.
@@ -82,12 +112,43 @@ impl Loaded {
         printed.ok_or_else(|| Error::Libyang(format!("cannot print \"{name}@{revision}\"")))
     }
 
-    fn load(&self) -> Result<()> {
+    /// The modules outside of `standard/` that were added to those of the program, if there are any of these.
+    fn added(&self) -> impl Iterator<Item = &Source> {
+        let has_program = !self.policy.program.is_empty();
+        let is_added =
+            move |s: &&Source| has_program && !s.standard && !s.submodule && !self.is_program(&s.name);
+        self.sources.iter().filter(is_added)
+    }
+
+    /// Refuses deviations that make defaults where the program's code knows of none.
+    ///
+    /// # Errors
+    /// There are such.
+    pub fn check_defaults(&self, schema: &Schema) -> Result<()> {
+        let refused = |source| program::refused_defaults(&self.sources, source, schema);
+        let problems: Vec<Diagnostic> = self.added().flat_map(refused).collect();
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Yang(problems)),
+        }
+    }
+
+    /// Returns what is imported alone, see [`Self::is_imported`].
+    fn load(&self) -> Result<BTreeSet<String>> {
         let roots = self.roots()?;
+        let is_left = |name: &&String| !roots.contains_key(name.as_str());
+        let imported = self.policy.import.iter().filter(is_left).cloned().collect();
         let is_built_in = |name: &str, revision: Option<&str>| {
             self.built_in.iter().any(|(n, r)| n == name && revision.is_none_or(|revision| r == revision))
         };
-        let problems = self.sources.check(roots.values().copied().collect(), is_built_in);
+        let mut problems = self.sources.check(roots.values().copied().collect(), is_built_in);
+        if problems.is_empty() {
+            let own = roots.values().filter(|source| !source.standard);
+            problems.extend(own.flat_map(|source| rules::broken(&self.sources, source)));
+        }
+        for source in self.added() {
+            problems.extend(program::refused(&self.sources, source, |name| self.is_program(name)));
+        }
         if !problems.is_empty() {
             return Err(Error::Yang(problems));
         }
@@ -110,11 +171,12 @@ impl Loaded {
             };
             found = self.context.modules().filter(is_new).map(|m| (m.name, m.revision)).collect();
         }
-        Ok(())
+        Ok(imported)
     }
 
     /// What is implemented, by name: all outside of `standard/`, what `modules.toml` names, and
-    /// what these augment or deviate (RFC 7950 section 5.6.5).
+    /// what these augment or deviate (RFC 7950 section 5.6.5). What `modules.toml` wants imported alone is implemented,
+    /// too, if one outside of `standard/` refers to it.
     fn roots(&self) -> Result<BTreeMap<&str, &Source>> {
         let policy = |rule: String| Error::Policy { path: self.policy_path.clone(), rule };
         let modules = || self.sources.iter().filter(|s| !s.submodule);
@@ -142,7 +204,14 @@ impl Loaded {
         }
         let mut pending: Vec<&Source> = roots.values().copied().collect();
         while let Some(source) = pending.pop() {
-            for target in self.sources.targets(source) {
+            let mut targets = self.sources.targets(source);
+            // The others in `standard/` have leafrefs that are the reason for the list.
+            if !source.standard && !self.is_program(&source.name) {
+                let referred = referred(&self.sources, source);
+                let wanted = self.policy.import.iter().filter(|name| referred.contains(*name));
+                targets.extend(wanted.filter_map(|name| self.sources.find(name, None, false)));
+            }
+            for target in targets {
                 if !roots.contains_key(target.name.as_str()) {
                     roots.insert(&target.name, target);
                     pending.push(target);

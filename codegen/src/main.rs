@@ -83,7 +83,9 @@ fn arguments(mut from: impl Iterator<Item = String>) -> std::result::Result<Opti
 /// Writes the files, or with `--check` returns the names of those that differ.
 fn run(arguments: &Arguments) -> Result<Vec<String>> {
     let Arguments { yang, out, crate_path, .. } = arguments;
-    let files = Compiler::new().yang_dir(yang).out_dir(out).crate_path(crate_path).compile()?;
+    let compiler = Compiler::new().yang_dir(yang).out_dir(out).crate_path(crate_path);
+    let (files, warnings) = compiler.compile_with_warnings()?;
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let mut stale: Vec<String> = Vec::new();
     for (name, text) in &files {
         let path = out.join(name);

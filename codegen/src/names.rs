@@ -207,9 +207,10 @@ fn field_names(schema: &Schema) -> HashMap<NodeId, String> {
     let mut fields = HashMap::new();
     let is_parent = |id: &NodeId| !matches!(schema.node(*id).kind, Kind::Choice { .. } | Kind::Case);
     for id in schema.node_ids().filter(is_parent) {
-        let data = &schema.node(id).data;
+        // What is no field takes the name of none.
+        let data: Vec<NodeId> = schema.fields(id).collect();
         let mut taken = HashSet::new();
-        for child in data {
+        for child in &data {
             let name = snake(&schema.node(*child).name);
             let clash = data.iter().any(|other| other != child && snake(&schema.node(*other).name) == name);
             let module = &schema.module(schema.node(*child).module).name;

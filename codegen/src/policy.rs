@@ -11,8 +11,12 @@ use crate::error::{Error, Result};
 pub struct Policy {
     /// Modules to implement beside those outside of `standard/`: name, and revision if given.
     pub implement: Vec<(String, Option<String>)>,
+    /// What a program's own code is written for: names of modules, which are implemented, and folders, with a slash
+    /// at the end. What other modules add to these, the code does not see.
+    pub program: Vec<String>,
     /// Modules to import alone, although libyang implements them: it does so with the target of a leafref, even
-    /// of one that is not there because its feature is not supported.
+    /// of one that is not there because its feature is not supported. Who implements, augments or deviates one of them,
+    /// or refers to it from outside of `standard/`, has it implemented all the same.
     pub import: Vec<String>,
     /// Supported features by module; a module that is not here supports all of its features.
     pub features: BTreeMap<String, Vec<String>>,
@@ -31,13 +35,17 @@ impl Policy {
         for (key, value) in &table {
             match (key.as_str(), value) {
                 ("implement", value) => {
-                    let split = |name: String| match name.split_once('@') {
-                        Some((name, revision)) => (name.to_owned(), Some(revision.to_owned())),
-                        None => (name, None),
-                    };
                     let names =
                         strings(value).ok_or_else(|| wrong("\"implement\" is a list of names".into()))?;
-                    policy.implement = names.into_iter().map(split).collect();
+                    policy.implement.extend(names.iter().map(|name| split(name)));
+                }
+                ("program", value) => {
+                    let rule = "\"program\" is a list of names, and of folders with a \"/\" at the end";
+                    let names = strings(value).ok_or_else(|| wrong(rule.into()))?;
+                    let modules = names.iter().filter(|name| !name.ends_with('/')).map(|name| split(name));
+                    policy.implement.extend(modules.clone());
+                    let folders = names.iter().filter(|name| name.ends_with('/')).cloned();
+                    policy.program = folders.chain(modules.map(|(name, _)| name)).collect();
                 }
                 ("import", value) => {
                     policy.import =
@@ -51,12 +59,20 @@ impl Policy {
                 }
                 _ => {
                     return Err(wrong(format!(
-                        "\"{key}\" is none of \"implement\", \"import\" and \"[features]\""
+                        "\"{key}\" is none of \"program\", \"implement\", \"import\" and \"[features]\""
                     )));
                 }
             }
         }
         Ok(policy)
+    }
+}
+
+/// A name, and the revision after its `@`.
+fn split(name: &str) -> (String, Option<String>) {
+    match name.split_once('@') {
+        Some((name, revision)) => (name.to_owned(), Some(revision.to_owned())),
+        None => (name.to_owned(), None),
     }
 }
 

@@ -177,13 +177,14 @@ impl Resolver<'_> {
             deviations.sort();
             let source = self.loaded.source(&name, &revision, false)?;
             self.schema.modules.push(Module {
-                name,
                 revision,
                 // SAFETY: the texts are NUL-terminated or null.
                 namespace: unsafe { text(module.ns) },
                 // SAFETY: as above.
                 prefix: unsafe { text(module.prefix) },
                 implemented,
+                program: self.loaded.is_program(&name),
+                name,
                 features,
                 deviations,
                 submodules,

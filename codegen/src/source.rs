@@ -10,6 +10,8 @@ use crate::error::{Diagnostic, Error, Result};
 use crate::pattern::translate;
 use crate::statement::Statement;
 
+/// How the name of a file ends that is read.
+const SUFFIX: &str = "yang";
 /// The folder whose modules are only loaded when needed.
 const STANDARD: &str = "standard";
 /// What a pattern begins with that libyang must not read; see [`Source::for_libyang`].
@@ -46,6 +48,8 @@ pub struct Source {
 pub struct Sources {
     /// Ascending by path, those of `standard/` last.
     all: Vec<Source>,
+    /// Files that were most likely meant to be read, and have another suffix.
+    unread: Vec<PathBuf>,
 }
 
 impl Sources {
@@ -54,14 +58,19 @@ impl Sources {
     /// # Errors
     /// A file cannot be read.
     pub fn read(yang_dir: &Path) -> Result<Self> {
-        let mut all = Vec::new();
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
         for path in files(yang_dir)? {
+            if path.extension().is_none_or(|e| e != SUFFIX) {
+                unread.push(path);
+                continue;
+            }
             let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
             let standard = path.strip_prefix(yang_dir).is_ok_and(|p| p.starts_with(STANDARD));
             all.push(Source::new(path, standard, bytes));
         }
         all.sort_by(|a, b| (a.standard, &a.path).cmp(&(b.standard, &b.path)));
-        Ok(Sources { all })
+        unread.sort();
+        Ok(Sources { all, unread })
     }
 
     /// All of them.
@@ -77,6 +86,32 @@ impl Sources {
             Some(revision) => of_name.find(|s| s.revision.as_deref().unwrap_or_default() == revision),
             None => of_name.rev().max_by(|a, b| a.revision.cmp(&b.revision)),
         }
+    }
+
+    /// Files outside of `standard/` that say nothing to anybody: those with another suffix, and submodules that no module
+    /// includes.
+    pub fn unused(&self) -> Vec<Diagnostic> {
+        let rule = "the file is not read; the suffix is \".yang\", in small letters".to_owned();
+        let unread = |path: &PathBuf| Diagnostic {
+            file: Some(path.clone()),
+            line: 0,
+            path: String::new(),
+            rule: rule.clone(),
+        };
+        let mut found: Vec<Diagnostic> = self.unread.iter().map(unread).collect();
+        let mut included = BTreeSet::new();
+        for module in self.all.iter().filter(|s| !s.submodule) {
+            included.extend(self.parts(module).into_iter().map(|part| &part.path));
+        }
+        let is_left = |s: &&Source| s.submodule && !s.standard && !included.contains(&s.path);
+        for source in self.all.iter().filter(is_left) {
+            let module = source.header.get("belongs-to").unwrap_or_default();
+            let rule = format!(
+                "no module includes it; \"{module}\" needs an \"include\", or this file is not needed"
+            );
+            found.push(source.problem(&source.header, &rule));
+        }
+        found
     }
 
     /// What is wrong with these modules and what they need, before anyone looks inside: faulty
@@ -242,6 +277,20 @@ impl Source {
         self.statement.get_or_init(|| module_of(Statement::parse(&self.text)).unwrap_or_default())
     }
 
+    /// The module, and its revision if it says one, that a prefix stands for here; `None` for its own and for one that
+    /// nothing has.
+    pub fn import(&self, prefix: &str) -> Option<(&str, Option<&str>)> {
+        let mut imports = self.header.all("import");
+        let import = imports.find(|s| s.get("prefix") == Some(prefix))?;
+        Some((&import.argument, import.get("revision-date")))
+    }
+
+    /// The prefix of the module itself, which a submodule has from what it belongs to.
+    pub fn prefix(&self) -> Option<&str> {
+        let belongs_to = self.header.all("belongs-to").find_map(|s| s.get("prefix"));
+        self.header.get("prefix").or(belongs_to)
+    }
+
     /// The text as libyang is to read it: patterns that it would refuse, or take for something
     /// else, are covered up.
     pub fn for_libyang(&self) -> &CStr {
@@ -267,7 +316,7 @@ fn module_of(mut root: Statement) -> Option<Statement> {
     Some(root.children.swap_remove(position))
 }
 
-/// All `.yang` files below the folder.
+/// All `.yang` files below the folder, and those with capitals in this suffix.
 fn files(yang_dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![yang_dir.to_owned()];
@@ -276,7 +325,7 @@ fn files(yang_dir: &Path) -> Result<Vec<PathBuf>> {
             let path = entry.map_err(Error::io(&folder))?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "yang") {
+            } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case(SUFFIX)) {
                 found.push(path);
             }
         }
@@ -320,12 +369,20 @@ fn substance(statement: &Statement) -> BTreeMap<String, &Statement> {
 /// but that are right: it gives the language of XML Schema to PCRE2. Lines stay.
 fn for_libyang(text: &str, module: &Statement) -> String {
     let mut found = Vec::new();
+    let is_version_1 = matches!(module.get("yang-version"), None | Some("1"));
     module.walk(&mut |_, s| {
         let pattern = &s.argument;
-        if s.keyword == "pattern" && is_xsd_only(pattern) && translate(pattern).is_ok() {
+        let written = &text[s.span.clone()];
+        // The backslash that version 1 keeps before any other character (RFC 6020 section 6.1.3).
+        let is_kept = is_version_1 && s.argument.contains('\\') && written.starts_with('"');
+        if is_kept && !is_xsd_only(pattern) {
+            let breaks = written.matches('\n').count().saturating_sub(pattern.matches('\n').count());
+            let quoted = pattern.split('\'').map(|part| format!("'{part}'")).collect::<Vec<_>>();
+            found.push((s.span.clone(), quoted.join(" + \"'\" + ") + &"\n".repeat(breaks)));
+        } else if s.keyword == "pattern" && is_xsd_only(pattern) && translate(pattern).is_ok() {
             let before = if s.get("modifier").is_some() { PATTERN_NONE } else { PATTERN_ANY };
             let hex: String = pattern.bytes().map(|byte| format!("{byte:02x}")).collect();
-            let lines = "\n".repeat(text[s.span.clone()].matches('\n').count());
+            let lines = "\n".repeat(written.matches('\n').count());
             found.push((s.span.clone(), format!("'{before}{hex}'{lines}")));
         }
     });
@@ -390,6 +447,22 @@ mod tests {
             }
         });
         assert_eq!(patterns, [r"\i\c*", "[a-z]"]);
+    }
+
+    #[test]
+    fn version_1_keeps_a_backslash_that_version_1_1_refuses() {
+        let text = |version: &str| {
+            format!(
+                "module a {{ {version} typedef b {{ type string {{ pattern \"\\d+'\\\\s\"\n + \"x\"; }} }} }}"
+            )
+        };
+        for version in ["", "yang-version 1;"] {
+            let text = text(version);
+            let changed = for_libyang(&text, &Statement::parse(&text).children[0]);
+            assert!(changed.contains("pattern '\\d+' + \"'\" + '\\sx'\n; }"), "{changed}");
+        }
+        let text = text("yang-version 1.1;");
+        assert_eq!(for_libyang(&text, &Statement::parse(&text).children[0]), text);
     }
 
     #[test]

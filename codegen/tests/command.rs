@@ -52,3 +52,47 @@ fn it_says_how_it_is_used_and_what_is_wrong() {
     let (code, _, stderr) = run(temp.path(), &[]);
     assert!(code == Some(1) && stderr.contains("no module is implemented"), "{stderr}");
 }
+
+#[test]
+fn it_warns_of_a_condition_that_names_a_node_that_is_not_there_and_goes_on() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::create_dir(temp.path().join("yang")).unwrap();
+    let text = "module own { yang-version 1.1; namespace \"urn:own\"; prefix o;
+  leaf a { type string;
+    must \"../nothere = 3\"; }
+  leaf n { type int8;
+    must \". = 'abc'\"; }
+  container c {
+    when \"/o:gone\"; }
+}";
+    std::fs::write(temp.path().join("yang/own.yang"), text).unwrap();
+    let (code, _, stderr) = run(temp.path(), &["--crate-path", "agentconf::yang"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    for (line, start) in
+        [(3, "must \"../nothere = 3\": "), (5, "must \". = 'abc'\": "), (7, "when \"/o:gone\": ")]
+    {
+        assert!(stderr.contains(&format!("own.yang:{line}: {start}")), "{stderr}");
+    }
+    assert!(
+        stderr.lines().count() == 3 && stderr.lines().all(|line| line.starts_with("warning: ")),
+        "{stderr}"
+    );
+    assert!(temp.path().join("src/yang/generated/own.rs").exists());
+}
+
+#[test]
+fn it_warns_of_files_that_nothing_reads() {
+    let temp = tempfile::tempdir().unwrap();
+    let yang = temp.path().join("yang");
+    std::fs::create_dir(&yang).unwrap();
+    std::fs::write(yang.join("own.yang"), MODULE).unwrap();
+    std::fs::write(yang.join("LOUD.YANG"), MODULE.replace("own", "loud")).unwrap();
+    std::fs::write(yang.join("part.yang"), "submodule part { belongs-to own { prefix o; } }").unwrap();
+    let (code, _, stderr) = run(temp.path(), &["--crate-path", "agentconf::yang"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("LOUD.YANG: the file is not read; "), "{stderr}");
+    assert!(
+        stderr.contains("part.yang:1: submodule \"part\": no module includes it; \"own\" needs"),
+        "{stderr}"
+    );
+}

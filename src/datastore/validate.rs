@@ -16,7 +16,7 @@ use self::readers::{Readers, choosable};
 use super::diff::Change;
 use super::index::watched::{Forward, Watched};
 use super::index::{Combination, Configuration, Effects, Index};
-use crate::yang::error::Error;
+use crate::yang::error::{Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node, Schema};
@@ -186,6 +186,14 @@ impl Validator {
         input: Arc<Container>,
     ) -> Vec<Error> {
         let Kind::Rpc { input: parameters, .. } = operation.kind else { return Vec::new() };
+        if !self.schema.added.is_empty() && !self.schema.added.contains(&operation.module) {
+            let place = above.cloned().unwrap_or_default().child(Step::plain(operation));
+            let mut unread = Vec::new();
+            self.unread(&input, &place, &mut unread);
+            if !unread.is_empty() {
+                return unread;
+            }
+        }
         let root = Cursor::root(self.schema, datastore);
         let mut context = root;
         for step in above.map_or(&[][..], |path| &path.steps) {
@@ -215,6 +223,32 @@ impl Validator {
         check.musts(&cursor, parameters.musts);
         check.below(&cursor, parameters.data);
         check.errors()
+    }
+
+    /// Refuses what a module that was added has put into the input of an operation: this program's code does not read
+    /// it, and to leave it out in silence would do something else than was asked.
+    fn unread(&self, data: &Container, place: &InstancePath, errors: &mut Vec<Error>) {
+        for (node, child) in data.iter() {
+            let at = place.child(Step::plain(node));
+            if self.schema.added.contains(&node.module) {
+                let message = format!(
+                    "\"{}\" was added by the module \"{}\", and the operation is not programmed to read it",
+                    node.name, node.module.name
+                );
+                errors.push(Error::application(Tag::OperationNotSupported, message).at(at));
+                continue;
+            }
+            match child {
+                Child::Container(inner) => self.unread(inner, &at, errors),
+                Child::List(list) => {
+                    for entry in list.iter() {
+                        let selector = entry.key(node).map_or(Selector::None, Selector::Key);
+                        self.unread(&entry, &place.child(Step { node, selector }), errors);
+                    }
+                }
+                Child::Leaf(_) | Child::LeafList(_) | Child::Any(_) => {}
+            }
+        }
     }
 
     /// What an instance of a structure violates (RFC 8791 section 4) or of a `yang-data` template

@@ -90,7 +90,8 @@ pub fn library_version(asked: &Asked) -> Result<Response, Refusal> {
     )
 }
 
-/// `/yang/{module}@{revision}.yang`: the source of a module or submodule. Its revision may be left out. It is what
+/// `/yang/{module}@{revision}.yang`: the source of a module or submodule. If its revision is left out, it is the implemented
+/// one, or else the newest. It is what
 /// `get-schema` gives, so it is for those who may invoke that.
 pub fn module(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
     const YANG: &str = "application/yang";
@@ -105,11 +106,8 @@ pub fn module(engine: &Engine, asked: &Asked) -> Result<Response, Refusal> {
         Some((name, revision)) => (name, Some(revision)),
         None => (name, None),
     };
-    let modules = SCHEMA.modules.iter().map(|m| (m.name, m.revision, m.source));
-    let submodules = SCHEMA.modules.iter().flat_map(|m| m.submodules).map(|s| (s.name, s.revision, s.source));
-    let mut all = modules.chain(submodules);
-    let found = all.find(|(n, r, _)| *n == name && revision.is_none_or(|revision| revision == *r));
-    let (_, _, source) = found.ok_or_else(|| Refusal::not_found("there is no such YANG module"))?;
+    let source = SCHEMA.source(name, revision);
+    let source = source.ok_or_else(|| Refusal::not_found("there is no such YANG module"))?;
     media::accepted(&asked.headers, &[YANG]).ok_or_else(|| Refusal::not_acceptable(YANG))?;
     Ok(answer::ok(YANG, source))
 }

@@ -24,7 +24,7 @@
 
 use super::schema::*;
 
-pub static SCHEMA: Schema = Schema { modules: &[&ALPHA, &BETA, &IMPORTED] };
+pub static SCHEMA: Schema = Schema { modules: &[&ALPHA, &BETA, &IMPORTED], added: &[] };
 
 const fn module(name: &'static str, namespace: &'static str, conformance: Conformance) -> Module {
     Module {

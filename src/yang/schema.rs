@@ -460,6 +460,9 @@ pub struct LeafRef {
 pub struct Schema {
     /// All modules, ascending by name, then by revision.
     pub modules: &'static [&'static Module],
+    /// The implemented ones that this program's code was not written for. What they add to nodes of the others is
+    /// stored, validated and served; no struct has it.
+    pub added: &'static [&'static Module],
 }
 
 impl Schema {
@@ -471,6 +474,19 @@ impl Schema {
     /// The implemented module with this namespace.
     pub fn namespace(&self, namespace: &str) -> Option<&'static Module> {
         self.implemented().find(|m| m.namespace == namespace)
+    }
+
+    /// The text of a module or submodule; without a revision that of the implemented module, or else of the newest.
+    pub fn source(&self, name: &str, revision: Option<&str>) -> Option<&'static str> {
+        let is_implemented = |m: &Module| m.conformance == Conformance::Implement;
+        let modules = self.modules.iter().map(|m| (m.name, is_implemented(m), m.revision, m.source));
+        let submodules = self.modules.iter().flat_map(|m| m.submodules.iter().map(|s| (*m, s)));
+        let submodules = submodules.map(|(m, s)| (s.name, is_implemented(m), s.revision, s.source));
+        let of_name = modules.chain(submodules).filter(|(n, ..)| *n == name);
+        let wanted = of_name.filter(|(_, _, r, _)| revision.is_none_or(|revision| revision == *r));
+        wanted
+            .max_by_key(|(_, implemented, revision, _)| (*implemented, *revision))
+            .map(|(.., source)| source)
     }
 
     /// The modules whose data nodes the server has.

@@ -24,9 +24,9 @@ impl Emitter<'_> {
     pub(super) fn construction(&self, text: &mut String, id: NodeId, name: &str) {
         let node = self.schema.node(id);
         let (mut arguments, mut values, mut filled) = (Vec::new(), String::new(), 0);
-        for child in &node.data {
-            let field = self.names.field(*child);
-            let value = match self.start(node.module, *child) {
+        for child in self.schema.fields(id) {
+            let field = self.names.field(child);
+            let value = match self.start(node.module, child) {
                 Start::Given(ty, value) => {
                     arguments.push(Layout::text(format!("{field}: {ty}")));
                     value
@@ -67,7 +67,7 @@ impl Emitter<'_> {
     /// Whether `Default` is derived: nothing has to be given, and YANG's defaults are Rust's.
     pub(super) fn derives_default(&self, id: NodeId) -> bool {
         let node = self.schema.node(id);
-        node.data.iter().all(|child| match (self.start(node.module, *child), self.field(*child)) {
+        self.schema.fields(id).all(|child| match (self.start(node.module, child), self.field(child)) {
             (Start::Given(..), _) => false,
             (Start::Filled(value), Field::Defaulted(_)) => {
                 ["0", "false", "\"\".to_owned()"].contains(&value.as_str())
@@ -79,7 +79,7 @@ impl Emitter<'_> {
     /// Whether the struct can be made without knowing anything.
     fn has_default(&self, id: NodeId) -> bool {
         let node = self.schema.node(id);
-        node.data.iter().all(|child| matches!(self.start(node.module, *child), Start::Filled(_)))
+        self.schema.fields(id).all(|child| matches!(self.start(node.module, child), Start::Filled(_)))
     }
 
     fn start(&self, own: ModuleId, id: NodeId) -> Start {

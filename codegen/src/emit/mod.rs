@@ -62,7 +62,11 @@ impl Emitter<'_> {
         for id in self.schema.module_ids() {
             text += &format!("        &{}::MODULE,\n", self.names.file(id));
         }
-        text + "    ],\n};\n"
+        text += "    ],\n    added: &[";
+        let added = self.schema.module_ids().filter(|id| self.schema.is_added(*id));
+        let added: Vec<_> = added.map(|id| format!("\n        &{}::MODULE,", self.names.file(id))).collect();
+        text += &added.concat();
+        text + if added.is_empty() { "],\n};\n" } else { "\n    ],\n};\n" }
     }
 
     fn head(&self, id: ModuleId) -> String {

@@ -30,7 +30,8 @@ impl Emitter<'_> {
         let own = node.module;
         let static_ = |n: NodeId| self.node_item(own, 0, n);
         let (mut fields, mut from, mut to) = (String::new(), String::new(), String::new());
-        for child in &node.data {
+        let children: Vec<NodeId> = self.schema.fields(id).collect();
+        for child in &children {
             let field = self.field(*child);
             let (rust, name, at) = (self.field_type(own, &field), self.names.field(*child), static_(*child));
             let fallback = format!("`{}`.", self.schema.node(*child).name);
@@ -67,7 +68,7 @@ impl Emitter<'_> {
             *text += &format!("///\n/// {path}\n");
         }
         *text += &format!("#[derive(Debug, Clone, PartialEq{default})]\n");
-        let (argument, to) = match node.data.is_empty() {
+        let (argument, to) = match children.is_empty() {
             true => ("_data", "        tree::Container::default()\n".to_owned()),
             false => {
                 ("data", format!("        let mut data = tree::Container::default();\n{to}        data\n"))

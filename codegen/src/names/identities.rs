@@ -61,7 +61,10 @@ fn variants(
         pending.extend(below.filter(|identity| found.insert(**identity)));
     }
     let own = schema.identity(base).module;
-    let mut found: Vec<IdentityId> = found.into_iter().collect();
+    // The program matches all variants, so no other module can add one.
+    let fixed = schema.module(own).program;
+    let is_known = |id: &IdentityId| !fixed || schema.module(schema.identity(*id).module).program;
+    let mut found: Vec<IdentityId> = found.into_iter().filter(is_known).collect();
     found.sort_by_key(|id| (schema.identity(*id).module != own, *id));
     let mut taken: HashSet<String> = [UNLISTED, "Self"].map(str::to_owned).into();
     let name = |id: IdentityId| {

@@ -30,7 +30,9 @@ pub fn schema(ir: &from::Schema) -> &'static to::Schema {
         live.types.fill(index, live.ty(ty));
     }
     let modules = slice((0..ir.modules.len()).map(|index| live.modules.get(index)));
-    Box::leak(Box::new(to::Schema { modules }))
+    let added = ir.module_ids().filter(|id| ir.is_added(*id)).map(|id| live.modules.get(id.0));
+    let added = slice(added);
+    Box::leak(Box::new(to::Schema { modules, added }))
 }
 
 /// Room for items that refer to each other in circles.

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod added;
 mod netconf;
 mod rfc6241;
 mod rfc8040;

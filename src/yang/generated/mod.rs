@@ -160,4 +160,5 @@ pub static SCHEMA: Schema = Schema {
         &nc_notifications::MODULE,
         &notifications::MODULE,
     ],
+    added: &[],
 };

@@ -13,7 +13,7 @@ use crate::yang::schema::Schema;
 use crate::yang::{json, xml};
 
 /// The identities that an origin can be have to be known, too.
-static SCHEMA: Schema = Schema { modules: &[&ALPHA, &BETA, &IMPORTED, &ietf_origin::MODULE] };
+static SCHEMA: Schema = Schema { modules: &[&ALPHA, &BETA, &IMPORTED, &ietf_origin::MODULE], added: &[] };
 
 /// What the tests say of the sample: `origin` of what has content, `default` of values but keys.
 #[derive(Debug)]

@@ -166,7 +166,7 @@ impl Cursor {
             (Item::Root { schema, .. }, _) => schema,
             (_, Some(parent)) => parent.schema(),
             // Only a root is made without a parent.
-            (_, None) => &Schema { modules: &[] },
+            (_, None) => &Schema { modules: &[], added: &[] },
         }
     }
 

@@ -45,7 +45,7 @@ static MODULE: Module = Module {
     identities: &[&BASE, &MIDDLE, &END],
     annotations: &[],
 };
-static SCHEMA: Schema = Schema { modules: &[&MODULE] };
+static SCHEMA: Schema = Schema { modules: &[&MODULE], added: &[] };
 
 static BASE: Identity = Identity { name: "base", module: &MODULE, bases: &[], sid: 0 };
 static MIDDLE: Identity = Identity { name: "middle", module: &MODULE, bases: &[&BASE], sid: 0 };

@@ -13,4 +13,5 @@ pub static SCHEMA: Schema = Schema {
     modules: &[
         &store::MODULE,
     ],
+    added: &[],
 };
