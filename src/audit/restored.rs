@@ -99,7 +99,7 @@ impl Restore {
             app_tag: None,
         };
         let entry = Entry::of(&note, self.at, self.to.position, false);
-        log.append(&[vec![Item::Entry(entry).to_record(self.at)?]])?;
+        log.append(&[vec![Item::Entry(Box::new(entry)).to_record(self.at)?]])?;
 
         let Head { position, hash, .. } = log.last();
         let mut restored = Restored {

@@ -42,7 +42,7 @@ pub enum Item {
     /// A segment begins.
     Segment(Start),
     /// Something was noted.
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// Both logs are signed.
     Checkpoint(Checkpoint),
     /// Segments were removed for their age or size.
@@ -123,7 +123,7 @@ impl Item {
         let bytes = record.payload.as_slice();
         let item = match (record.kind, record.version) {
             (SEGMENT, VERSION) => serde_json::from_slice(bytes).map(Item::Segment),
-            (ENTRY, VERSION) => Entry::from_record(record).map(Item::Entry),
+            (ENTRY, VERSION) => Entry::from_record(record).map(|entry| Item::Entry(Box::new(entry))),
             (CHECKPOINT, VERSION) => serde_json::from_slice(bytes).map(Item::Checkpoint),
             (REMOVED, VERSION) => serde_json::from_slice(bytes).map(Item::Removed),
             (DISCONTINUITY, VERSION) => serde_json::from_slice(bytes).map(Item::Discontinuity),
@@ -394,7 +394,7 @@ impl Iterator for Entries {
                 Some(Err(error)) => return Some(Err(error)),
                 Some(Ok(record)) => {
                     if let Ok(Item::Entry(entry)) = Item::of(&record) {
-                        return Some(Ok(((*number, record.position), entry)));
+                        return Some(Ok(((*number, record.position), *entry)));
                     }
                 }
             }

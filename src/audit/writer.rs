@@ -146,8 +146,8 @@ impl Writer {
             }
             let now = self.book.clock.now();
             let mut items: Vec<Item> =
-                entries.into_iter().map(|entry| Item::Entry(Arc::unwrap_or_clone(entry))).collect();
-            items.extend(self.book.sweep(now, stop).into_iter().map(Item::Entry));
+                entries.into_iter().map(|entry| Item::Entry(Box::new(Arc::unwrap_or_clone(entry)))).collect();
+            items.extend(self.book.sweep(now, stop).into_iter().map(|entry| Item::Entry(Box::new(entry))));
             let count = items.len();
             let written = self.write(now, items);
             match &written {
@@ -207,7 +207,7 @@ impl Writer {
     /// Notes that the beginning of the event log is kept no longer, and tells who waits for it whether that is done.
     fn forgets(&mut self, first: &Head, done: &SyncSender<bool>) {
         let now = self.book.clock.now();
-        let entry = Item::Entry(forgotten::entry(first, now, self.book.log().position));
+        let entry = Item::Entry(Box::new(forgotten::entry(first, now, self.book.log().position)));
         let written = self
             .write(now, vec![entry])
             .and_then(|()| self.note_forgotten(now, now, (first.position, first.hash)))

@@ -357,7 +357,7 @@ mod tests {
             assert!(said.contains(word), "{said}");
         }
         let users = Users::open(data.path()).unwrap();
-        edit(data.path(), |map| Ok(map.get_mut("bob").unwrap().groups.clear())).unwrap();
+        edit(data.path(), |map| Ok(std::mem::take(&mut map.get_mut("bob").unwrap().groups))).unwrap();
         assert!(users.get("ann").is_none() && users.get("bob").unwrap().groups.is_empty());
         assert!(add("ann", false).is_err(), "what changes others does not forget it");
         add("ann", true).unwrap();

@@ -437,6 +437,7 @@ mod tests {
         vault.check(&Settings { private_keys, ..Settings::default() }).unwrap();
         vault.sweep(Default::default);
         assert_eq!(are_there(), [true, false]);
+        clock.advance_seconds(31 * DAY_S);
         sweep_with(|_| PrivateKeys::default());
         assert_eq!(are_there(), [false, false]);
         assert_eq!(std::fs::read_dir(data.path().join("secrets")).unwrap().count(), 0);
