@@ -132,6 +132,9 @@ pub fn warnings(doubts: Vec<Complaint>, sources: &Sources) -> Vec<Diagnostic> {
     let mut homeless = 0;
     for doubt in doubts {
         let condition = condition(&doubt.message);
+        if condition.is_some_and(|(beginning, node)| is_sibling(beginning, node)) {
+            continue;
+        }
         let place = condition.and_then(|(beginning, node)| expression(beginning, node, sources));
         if doubt.message.starts_with(PREVIOUS) {
             let start = found.len() - homeless;
@@ -168,6 +171,12 @@ fn condition(message: &str) -> Option<(&str, &str)> {
     let (front, node) = message.trim_end_matches('.').rsplit_once("\" with context node \"")?;
     let start = ["; in expr \"", "] \""].iter().find_map(|mark| Some(front.find(mark)? + mark.len()))?;
     Some((front.get(start..)?, node.trim_end_matches('"')))
+}
+
+/// Whether a condition has just named entries of the same list: libyang looks for them among the other nodes alone.
+fn is_sibling(beginning: &str, node: &str) -> bool {
+    let Some((_, name)) = beginning.rsplit_once("-sibling::") else { return false };
+    name.rsplit(':').next() == node.rsplit(['/', ':']).next()
 }
 
 /// The `must` or `when` that begins so, of those the one nearest to a node.
@@ -357,7 +366,7 @@ pub fn located(diagnostic: Diagnostic) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
-    use super::{advice, distance, last_step};
+    use super::{advice, condition, distance, is_sibling, last_step};
 
     #[test]
     fn a_misspelt_keyword_is_recognised() {
@@ -366,6 +375,19 @@ mod tests {
         assert_eq!(said("tipe").as_deref(), Some("perhaps \"type\" is meant"));
         assert_eq!(said("nonsense"), None);
         assert_eq!(distance("leaf", "leaf-list"), 5);
+    }
+
+    #[test]
+    fn a_doubt_says_its_condition_and_entries_of_the_same_list_are_none() {
+        let said = |name: &str| {
+            format!(
+                "Schema node \"{name}\" not found; in expr \"count(preceding-sibling::{name}\" with context node \"/a:l\"."
+            )
+        };
+        assert_eq!(condition(&said("l")), Some(("count(preceding-sibling::l", "/a:l")));
+        let is_left_out =
+            |name: &str| condition(&said(name)).is_some_and(|(text, node)| is_sibling(text, node));
+        assert!(is_left_out("l") && is_left_out("a:l") && !is_left_out("m"));
     }
 
     #[test]
