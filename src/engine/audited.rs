@@ -9,6 +9,7 @@ use super::event::{Actor, Event, Startup};
 use super::operations::{admit, entry, input};
 use super::request::Invocation;
 use super::sessions;
+use super::unknown::known;
 use crate::access::{Method, Origin, Principal};
 use crate::audit::segments::Entries;
 use crate::audit::{self, Reader};
@@ -244,7 +245,7 @@ fn noted_as(entry: audit::Entry) -> Audited {
 fn changed(record: &Record) -> Audited {
     let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
     let actor = Actor::recorded(record);
-    let (kind, operation, paths) = match Event::from_record(record) {
+    let (kind, operation, paths) = match known(record) {
         Ok(event) => told(&event),
         // It is there all the same.
         Err(_) => (Kind::Change, "unknown", Vec::new()),

@@ -410,13 +410,14 @@ impl Engine {
                 let state = replay(&reader, position).map_err(|e| e.to_string())?;
                 return Ok(state.config.content().clone());
             }
-            let mut content = Arc::default();
+            let (mut content, mut unknown) = (Arc::default(), Unknown::default());
             for record in reader.scan(0) {
                 let record = record.map_err(|e| e.to_string())?;
                 if record.position > position {
                     break;
                 }
-                let event = Event::from_record(&record).map_err(|e| e.to_string())?;
+                let event = unknown.read(record.position, record.kind, record.version, &record.payload);
+                let event = event.map_err(|e| e.to_string())?;
                 if let Event::Edited(edits) = event {
                     content = applied(&content, &edits, record.position).map_err(|e| e.to_string())?;
                 }

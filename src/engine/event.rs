@@ -229,13 +229,13 @@ impl Event {
     }
 
     /// The edits of a record as they stand there, and whether they are those of the startup datastore; `None` if it has none.
-    pub(super) fn stored_edits(record: &Record) -> Option<(bool, Vec<StoredEdit>)> {
-        let is_startup = match (record.kind, record.version) {
+    pub(super) fn stored_edits(kind: u16, version: u8, payload: &[u8]) -> Option<(bool, Vec<StoredEdit>)> {
+        let is_startup = match (kind, version) {
             (kind::EDITED, VERSION) => false,
             (kind::STARTUP, VERSION) => true,
             _ => return None,
         };
-        Some((is_startup, serde_json::from_slice(&record.payload).ok()?))
+        Some((is_startup, serde_json::from_slice(payload).ok()?))
     }
 
     /// The event that a start will find in a record that is to be written at this position.

@@ -15,8 +15,9 @@ use crate::yang::notification::Notification;
 
 use super::core;
 use super::driver::Engine;
-use super::event::{Actor, Event};
+use super::event::Actor;
 use super::group::Command;
+use super::unknown::known;
 
 /// Those that the server reports to.
 pub trait Receivers: fmt::Debug + Send + Sync {
@@ -60,7 +61,7 @@ impl Engine {
         };
         let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
         // It was read before by whoever made the state that names it.
-        let Ok(event) = Event::from_record(record) else { return Ok(None) };
+        let Ok(event) = known(record) else { return Ok(None) };
         let node = if drafts { ConditionNotifications::node() } else { TaskEvent::node() };
         let told = core::announce(&event, at, Actor::recorded(record)).into_iter();
         Ok(told.filter(|told| told.node == node).map(|told| (at, told)).next())

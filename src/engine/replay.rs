@@ -81,7 +81,7 @@ fn fold(
             let fault = Fault::Misplaced { claimed: record.position };
             return Err(LogError::from(Damage { position: state.position.saturating_add(1), fault }).into());
         }
-        let event = unknown.read(&record)?;
+        let event = unknown.read(record.position, record.kind, record.version, &record.payload)?;
         let at = Timestamp::from_micros(record.at).unwrap_or(Timestamp::EPOCH);
         let (actor, position) = (Actor::recorded(&record), record.position);
         state.apply(at, actor, &event).map_err(|source| OpenError::Apply { position, source })?;

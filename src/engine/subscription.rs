@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::core;
 use super::denied::Denied;
-use super::event::{Actor, Event};
+use super::event::Actor;
 use super::filter::Filter;
 use super::meter::Meter;
 use super::options::Options;
@@ -25,6 +25,7 @@ use super::speakers;
 use super::state::State;
 use super::stepper::Entropy;
 use super::subscribers::Seat;
+use super::unknown::Unknown;
 use super::visible;
 use crate::access::{Nacm, Principal, Rules};
 use crate::clock::Timestamp;
@@ -113,7 +114,8 @@ impl Announced {
         if let Some(told) = notifications.get() {
             return Ok(told);
         }
-        let event = Event::from_new_record(self.position, record).map_err(|e| Lost(e.to_string()))?;
+        let event = Unknown::default().read(self.position, record.kind, record.version, &record.payload);
+        let event = event.map_err(|e| Lost(e.to_string()))?;
         let actor = Actor::named(&record.actor, &record.origin);
         let announce = || core::announce(&event, self.at, actor).into_iter().map(Told::new).collect();
         Ok(notifications.get_or_init(announce))
@@ -522,6 +524,7 @@ impl Subscription {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::engine::event::Event;
 
     #[test]
     fn a_subscriber_takes_little_at_a_time_and_never_nothing() {

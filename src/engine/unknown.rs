@@ -33,14 +33,28 @@ pub struct Unknown {
     startup: BTreeSet<Place>,
 }
 
+/// The event of a record by itself, without what is not known of it.
+///
+/// # Errors
+/// As [`Unknown::read`].
+pub(super) fn known(record: &Record) -> Result<Event, EventError> {
+    Unknown::default().read(record.position, record.kind, record.version, &record.payload)
+}
+
 impl Unknown {
     /// The event of a record, without what is not known. It is to be given each record after the other.
     ///
     /// # Errors
     /// [`EventError`]: it is not what is unknown that keeps the record from being read.
-    pub(super) fn read(&mut self, record: &Record) -> Result<Event, EventError> {
-        let mut event = match Event::from_record(record) {
-            Err(error) => return self.without(record).unwrap_or(Err(error)),
+    pub(super) fn read(
+        &mut self,
+        position: u64,
+        kind: u16,
+        version: u8,
+        payload: &[u8],
+    ) -> Result<Event, EventError> {
+        let mut event = match Event::read(position, kind, version, payload) {
+            Err(error) => return self.without(kind, version, payload).ok_or(error),
             Ok(event) => event,
         };
         match &mut event {
@@ -58,8 +72,8 @@ impl Unknown {
     }
 
     /// The edits of a record that cannot be read as it is; `None` if they are no edits.
-    fn without(&mut self, record: &Record) -> Option<Result<Event, EventError>> {
-        let (is_startup, stored) = Event::stored_edits(record)?;
+    fn without(&mut self, kind: u16, version: u8, payload: &[u8]) -> Option<Event> {
+        let (is_startup, stored) = Event::stored_edits(kind, version, payload)?;
         let places = if is_startup { &mut self.startup } else { &mut self.running };
         let mut known = Vec::with_capacity(stored.len());
         for edit in stored {
@@ -78,7 +92,7 @@ impl Unknown {
             }
             places.extend(unknown);
         }
-        Some(Ok(if is_startup { Event::Startup(Startup::Edited(known)) } else { Event::Edited(known) }))
+        Some(if is_startup { Event::Startup(Startup::Edited(known)) } else { Event::Edited(known) })
     }
 }
 
@@ -233,12 +247,18 @@ mod tests {
         }
     }
 
+    fn event(unknown: &mut Unknown, record: &Record) -> Result<Event, EventError> {
+        unknown.read(record.position, record.kind, record.version, &record.payload)
+    }
+
     const PARAMS: &str = "irtf-agent:data-params";
     const BEAST: &[&str] = &["acme:beast"];
 
     /// What is known of a record, in a line for each edit, and what is unknown after it.
     fn read(unknown: &mut Unknown, edits: &[(&str, &[&[&str]], Json)]) -> (Vec<String>, String) {
-        let Event::Edited(known) = unknown.read(&edited(1, edits)).unwrap() else { panic!("they are edits") };
+        let Event::Edited(known) = event(unknown, &edited(1, edits)).unwrap() else {
+            panic!("they are edits")
+        };
         let line = |edit: &Edit| {
             let mut text = Vec::new();
             if let (Some(node), Some(value)) = (edit.path.node(), &edit.value) {
@@ -294,8 +314,8 @@ mod tests {
     fn what_is_no_edit_is_not_passed_over() {
         let mut unknown = Unknown::default();
         let record = Record { version: 9, ..edited(1, &[]) };
-        assert!(matches!(unknown.read(&record), Err(EventError::Unknown { .. })));
+        assert!(matches!(event(&mut unknown, &record), Err(EventError::Unknown { .. })));
         let record = Record { payload: b"[{".to_vec(), ..edited(1, &[]) };
-        assert!(matches!(unknown.read(&record), Err(EventError::Payload { .. })));
+        assert!(matches!(event(&mut unknown, &record), Err(EventError::Payload { .. })));
     }
 }

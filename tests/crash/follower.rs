@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use agentconf::clock::Stopwatch;
+
 use crate::clients::{Doors, Restconf, read_chunk, read_head};
 
 /// An event: its id and its data.
@@ -47,7 +49,7 @@ fn read(client: Restconf, seen: &mut Vec<Event>, marker: &str) -> io::Result<()>
             ));
         }
     }
-    let mut text = String::new();
+    let (mut text, mut heard) = (String::new(), Stopwatch::start());
     loop {
         while let Some((block, rest)) = text.split_once("\n\n") {
             let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
@@ -56,11 +58,16 @@ fn read(client: Restconf, seen: &mut Vec<Event>, marker: &str) -> io::Result<()>
                     return Err(io::Error::new(ErrorKind::InvalidData, format!("no event: {block}")));
                 };
                 seen.push((id.to_owned(), data.to_owned()));
+                heard = Stopwatch::start();
                 if data.contains(marker) {
                     return Ok(());
                 }
             }
             text = rest.to_owned();
+        }
+        // That the stream is alive is said in between too.
+        if heard.elapsed() > SILENCE {
+            return Err(ErrorKind::TimedOut.into());
         }
         let chunk = read_chunk(&mut connection)?;
         text.push_str(&String::from_utf8(chunk).map_err(io::Error::other)?);
