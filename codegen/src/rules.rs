@@ -12,7 +12,6 @@ pub fn broken(sources: &Sources, source: &Source) -> Vec<Diagnostic> {
     let parts = sources.parts(source);
     let mut rules = Rules { sources, parts: &parts, found: Vec::new() };
     for part in &parts {
-        rules.revisions(part);
         part.statement().walk(&mut |above, s| rules.statement(part, above, s));
     }
     rules.duplicates();
@@ -54,15 +53,6 @@ impl<'a> Rules<'a> {
             if let Some(other) = around.or_else(at_top) {
                 let rule = format!("that of line {} is hidden by it; give one another name", other.line);
                 self.say(part, s, &rule, "5.5");
-            }
-        }
-    }
-
-    fn revisions(&mut self, part: &Source) {
-        let mut seen = BTreeSet::new();
-        for revision in part.statement().all("revision") {
-            if !seen.insert(&revision.argument) {
-                self.say(part, revision, "the revision stands here twice; take one out", "7.1.9");
             }
         }
     }

@@ -78,10 +78,13 @@ impl Scope<'_> {
 }
 
 impl Element<'_> {
-    /// The content as text that can stand anywhere: with all declarations in scope on its elements, since
-    /// values inside may use any prefix.
+    /// The content as text that can stand anywhere: with the declarations in scope on its elements, of prefixes that stand
+    /// before some colon inside, since values may use any.
     pub fn content(&self) -> String {
         let mut text = String::with_capacity(self.inner.len() + 64);
+        let is_other = |c: char| c.is_ascii() && !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let before = |at: usize| self.inner.get(..at)?.rsplit(is_other).next();
+        let used: BTreeSet<&str> = self.inner.match_indices(':').filter_map(|(at, _)| before(at)).collect();
         let mut done = 0;
         for child in &self.children {
             let at = child.name_end.saturating_sub(self.inner_at);
@@ -90,7 +93,8 @@ impl Element<'_> {
             let own = !Rc::ptr_eq(&child.scope, &self.scope);
             let declares = |prefix: &str| own && child.scope.declared.contains(&prefix);
             let default = self.scope.namespace("").unwrap_or_default();
-            let prefixed = self.scope.bindings.iter().filter(|(prefix, _)| !prefix.is_empty());
+            let prefixed =
+                self.scope.bindings.iter().filter(|(prefix, _)| !prefix.is_empty() && used.contains(prefix));
             for (prefix, namespace) in prefixed.filter(|(prefix, _)| !declares(prefix)) {
                 text.push_str(&format!(" xmlns:{prefix}=\"{}\"", super::escape(namespace)));
             }
