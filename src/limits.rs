@@ -177,7 +177,8 @@ pub struct Limits {
 
     /// How many passwords are hashed at a time. One takes some 20 MB of memory and tens of milliseconds.
     pub password_checks_max: usize,
-    /// How many password checks may wait for their turn. More are answered with 429.
+    /// How many password checks may wait for their turn, a quarter of them from one source. The last quarter is for users who
+    /// have logged in from there lately. More are answered with 429.
     pub password_queue_max: usize,
     /// How many checked credentials are remembered, so that not every request has to hash a password.
     pub credentials_remembered_max: usize,

@@ -16,7 +16,7 @@ use self::readers::{Readers, choosable};
 use super::diff::Change;
 use super::index::watched::{Forward, Watched};
 use super::index::{Combination, Configuration, Effects, Index};
-use crate::yang::error::{Error, Tag};
+use crate::yang::error::{ERRORS_MAX, Error, Tag};
 use crate::yang::generated::SCHEMA;
 use crate::yang::path::{InstancePath, Selector, Step};
 use crate::yang::schema::{Kind, Node, Schema};
@@ -229,6 +229,9 @@ impl Validator {
     /// it, and to leave it out in silence would do something else than was asked.
     fn unread(&self, data: &Container, place: &InstancePath, errors: &mut Vec<Error>) {
         for (node, child) in data.iter() {
+            if errors.len() >= ERRORS_MAX {
+                return;
+            }
             let at = place.child(Step::plain(node));
             if self.schema.added.contains(&node.module) {
                 let message = format!(

@@ -71,6 +71,29 @@ fn are(bench: &Bench, expected: &[(&str, &[&str])]) {
     assert_eq!(groups(bench), expected);
 }
 
+/// RFC 8341: a name that is known gives nobody rights. Who may undo it by hand may take it back.
+#[tokio::test]
+async fn who_knows_the_name_of_anothers_commit_takes_back_what_they_may_write() {
+    const ENTRY: &str = "/irtf-agent:data-params[id='w']";
+    let bench = Bench::new().await;
+    let rule = json!({"name": "own", "path": "/irtf-agent:data-params", "access-operations": "*", "action": "permit"});
+    let list = json!({"ietf-netconf-acm:rule-list": [{"name": "ops", "group": ["ops"], "rule": [rule]}]});
+    let rules = edit(Operation::Create, &format!("{LISTS}[name='ops']"), Some(list));
+    write(&bench, Datastore::Running, vec![group(Operation::Create, "ops", &["ann"]), rules]).await;
+    let entry = json!({"irtf-agent:data-params": [{"id": "w", "dataType": "text"}]});
+    commit(&bench, vec![edit(Operation::Create, ENTRY, Some(entry))], false).await;
+    let path = edit(Operation::Remove, ENTRY, None).path;
+    let by = async |user: &str| {
+        let management = Management::CancelCommit { persist_id: Some("t".to_owned()) };
+        bench.engine.manage(&principal(user), management).await.map(drop)
+    };
+    let refused = by("eve").await.expect_err("no rule lets eve write");
+    assert_eq!(refused.tag.as_str(), "access-denied", "{refused}");
+    assert!(bench.read_in(Datastore::Running, "admin", &path).is_ok());
+    by("ann").await.expect("ann may write it");
+    assert!(bench.read_in(Datastore::Running, "admin", &path).is_err());
+}
+
 #[tokio::test]
 async fn what_others_wrote_beside_inside_and_around_it_stays() {
     use Operation::{Create, Delete, Merge, Replace};
